@@ -16,6 +16,8 @@ export interface Case {
   kind: CaseKind
   path: string
   connections: readonly number[]
+  /** Those of `connections` at which HAProxy, Caddy and node:cluster run too: at each one, a run would take too long. */
+  peersAt: readonly number[]
   /** Sent as the body of a POST. */
   postBytes?: number
   /** Ask with the validator of the file, so that the answer is a 304. */
@@ -34,6 +36,7 @@ export const CASES: readonly Case[] = [
     kind: 'json',
     path: '/api/v1/_about',
     connections: [1, 8, 64, 256],
+    peersAt: [64],
     expected: { status: 200, bodyBytes: null },
   },
   {
@@ -42,6 +45,7 @@ export const CASES: readonly Case[] = [
     kind: 'file',
     path: '/static/1k.txt',
     connections: [64],
+    peersAt: [64],
     expected: { status: 200, bodyBytes: SITE_FILES['1k.txt'] },
   },
   {
@@ -50,6 +54,7 @@ export const CASES: readonly Case[] = [
     kind: 'file',
     path: '/static/100k.txt',
     connections: [64],
+    peersAt: [64],
     expected: { status: 200, bodyBytes: SITE_FILES['100k.txt'] },
   },
   {
@@ -58,6 +63,7 @@ export const CASES: readonly Case[] = [
     kind: 'app',
     path: '/api/v1/echo',
     connections: [64],
+    peersAt: [64],
     postBytes: 4096,
     expected: { status: 200, bodyBytes: 4096 },
     extra: true,
@@ -68,6 +74,7 @@ export const CASES: readonly Case[] = [
     kind: 'app',
     path: '/api/v1/stream?bytes=102400',
     connections: [64],
+    peersAt: [64],
     expected: { status: 200, bodyBytes: 102_400 },
     extra: true,
   },
@@ -77,6 +84,7 @@ export const CASES: readonly Case[] = [
     kind: 'file',
     path: '/static/10m.bin',
     connections: [8],
+    peersAt: [8],
     expected: { status: 200, bodyBytes: SITE_FILES['10m.bin'] },
     extra: true,
   },
@@ -86,6 +94,7 @@ export const CASES: readonly Case[] = [
     kind: 'file',
     path: '/static/1k.txt',
     connections: [64],
+    peersAt: [64],
     conditional: true,
     expected: { status: 304, bodyBytes: 0 },
     extra: true,
@@ -94,7 +103,7 @@ export const CASES: readonly Case[] = [
 
 /**
  * The cases to measure: the named ones, else the default ones, or every one with `all`. `connections` replaces the
- * numbers of each row.
+ * numbers of each row, those of the peers too.
  */
 export function selectCases(only: readonly string[], all: boolean, connections: readonly number[]): Case[] {
   const unknown = only.find(name => !CASES.some(row => row.name === name))
@@ -107,5 +116,5 @@ export function selectCases(only: readonly string[], all: boolean, connections: 
     )
   }
   const wanted = CASES.filter(row => (only.length > 0 ? only.includes(row.name) : all || !row.extra))
-  return connections.length === 0 ? wanted : wanted.map(row => ({ ...row, connections }))
+  return connections.length === 0 ? wanted : wanted.map(row => ({ ...row, connections, peersAt: connections }))
 }

@@ -3,12 +3,12 @@
  * prints it.
  */
 
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, loadavg, release } from 'node:os'
 import { join } from 'node:path'
-import { findExecutable } from './program.js'
+import { versionOf } from './program.js'
 import { topFolder } from './repository.js'
+import { caddyVersion } from './stacks/caddy.js'
 import { httpProxyVersion } from './stacks/http-proxy.js'
 
 /** Printed in this order. A program that is missing has the version null. */
@@ -27,6 +27,8 @@ export function describeMachine(now = new Date()): Machine {
       daimyo: JSON.parse(readFileSync(join(topFolder, 'package.json'), 'utf8')).version,
       node: process.versions.node,
       nginx: versionOf('nginx', ['-v'], /nginx\/(\S+)/),
+      haproxy: versionOf('haproxy', ['-v'], /version (\d\S*)/),
+      caddy: caddyVersion(),
       'http-proxy': httpProxyVersion(),
       wrk: versionOf('wrk', ['--version'], /^wrk (\S+)/m),
     },
@@ -39,12 +41,4 @@ export function describeMachine(now = new Date()): Machine {
 export function busyWarning(load = loadavg()[0] ?? 0, cores = availableParallelism()): string | null {
   if (load <= cores / 4) return null
   return `other work ran in the last minute (load ${load.toFixed(2)} on ${cores} cores): absolute figures will be too low, ratios less certain`
-}
-
-/** wrk and nginx print their version on different streams, and wrk ends with 1. */
-function versionOf(name: string, args: string[], pattern: RegExp): string | null {
-  const path = findExecutable(name)
-  if (path === null) return null
-  const { stdout, stderr } = spawnSync(path, args, { encoding: 'utf8', timeout: 5000 })
-  return pattern.exec(stdout + stderr)?.[1] ?? null
 }

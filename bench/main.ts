@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures daimyo beside nginx and http-proxy, and prints tables. The entry file.
+ * `npm run bench`: measures daimyo beside nginx and other peers, and prints tables. The entry file.
  * Whatever happens, it ends every process that it started and removes its temporary folder.
  * Exit code: 0 done (a peer may be missing); 1 a stack failed, left processes behind, or had more invalid runs than it may; 64 usage;
  * 69 without wrk; 130 or 143 when told to stop.
@@ -66,7 +66,7 @@ async function run(args: BenchArguments, signal: AbortSignal): Promise<number> {
     const complete = stacks.length === STACKS.length && !started.failed
     if (!save({ machine, seconds, rounds, cases: measured, notes }, args, complete)) started.failed = true
   } finally {
-    for (const stack of started.stacks) remarks.push(...(await stack.stop()))
+    for (const stack of started.stacks) remarks.push(...(await stack.stop()), ...((await stack.counting?.stop()) ?? []))
     rmSync(folder, { recursive: true, force: true })
     say(remarks)
   }
@@ -95,18 +95,21 @@ async function startStacks(
   bed: { folder: string; siteFolder: string; app: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const ports = await freePorts(STACKS.length * 2)
+  const ports = await freePorts(STACKS.length * 4)
   for (const [index, stack] of STACKS.entries()) {
     const missing = stack.missing()
     if (missing !== null) {
       note(started, `left out: ${missing}`)
       continue
     }
-    const [port = 0, sparePort = 0] = ports.slice(index * 2)
+    const [port = 0, sparePort = 0, countingPort = 0, countingSparePort = 0] = ports.slice(index * 4)
     try {
-      started.stacks.push(
-        await startStack(stack, { ...bed, folder: join(bed.folder, String(index)), port, sparePort }, signal),
-      )
+      const folder = join(bed.folder, String(index))
+      const running = await startStack(stack, { ...bed, folder, port, sparePort }, signal)
+      started.stacks.push(running)
+      if (stack.counting === undefined) continue
+      const countingBed = { ...bed, folder: `${folder}-gc`, port: countingPort, sparePort: countingSparePort }
+      running.counting = await startStack(stack.counting, countingBed, signal)
     } catch (error) {
       signal.throwIfAborted()
       started.failed = true

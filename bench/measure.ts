@@ -9,6 +9,7 @@ import { Failure } from '../kit/ground/failure.js'
 import { ask } from './ask.js'
 import type { Case } from './cases.js'
 import { cpuMicroseconds } from './cpu.js'
+import { gcShare, readGcTotals } from './gc.js'
 import type { RunningStack } from './stacks/stack.js'
 import { type Figures, rotate, type Sample, summarize } from './statistics.js'
 import { countErrors, runWrk, type WrkResult } from './wrk.js'
@@ -22,12 +23,20 @@ export interface Conditions {
   signal: AbortSignal
 }
 
+/** `gc`: share of garbage collection in the CPU time of the proxies, 0 to 1; null for stacks without a count of it. */
+export interface StackResult {
+  name: string
+  figures: Figures
+  samples: Sample[]
+  gc: number | null
+}
+
 export interface CaseResult {
   name: string
   title: string
   path: string
   connections: number
-  stacks: { name: string; figures: Figures; samples: Sample[] }[]
+  stacks: StackResult[]
 }
 
 /**
@@ -37,11 +46,23 @@ export interface CaseResult {
  */
 const WARM_UP = { seconds: 2, connections: 64 }
 
+/** Hundreds of collections of the young generation under load. */
+const GC_RUN_SECONDS = 2
+
 /** The file in the folder that makes wrk send the case's POST, null for a plain GET. */
 export function wrkScript(row: Case): { name: string; text: string } | null {
   if (row.postBytes === undefined) return null
   const text = `wrk.method = 'POST'\nwrk.body = string.rep('x', ${row.postBytes})\nwrk.headers['Content-Type'] = 'text/plain'\n`
   return { name: `${row.name}.lua`, text }
+}
+
+/** Whether the stack can answer the case, and runs at this number of connections. */
+export function takesPart(
+  { kinds, isPeer }: Pick<RunningStack, 'kinds' | 'isPeer'>,
+  { kind, peersAt }: Case,
+  connections: number,
+): boolean {
+  return kinds.includes(kind) && (!isPeer || peersAt.includes(connections))
 }
 
 /**
@@ -54,7 +75,9 @@ export async function measureCase(
   stacks: readonly RunningStack[],
   conditions: Conditions,
 ): Promise<CaseResult> {
-  const able = stacks.filter(({ kinds }) => kinds.includes(row.kind)).map(stack => ({ stack, samples: [] as Sample[] }))
+  const able = stacks
+    .filter(stack => takesPart(stack, row, connections))
+    .map(stack => ({ stack, samples: [] as Sample[] }))
   for (const { stack } of able) {
     const { seconds } = WARM_UP
     await takeSample(row, Math.max(connections, WARM_UP.connections), stack, { ...conditions, seconds })
@@ -63,12 +86,16 @@ export async function measureCase(
     for (const { stack, samples } of rotate(able, round))
       samples.push(await takeSample(row, connections, stack, conditions))
   }
+  const shares = new Map<RunningStack, number | null>()
+  for (const { stack } of able) shares.set(stack, await takeGcShare(row, connections, stack.counting, conditions))
   return {
     name: row.name,
     title: row.title,
     path: row.path,
     connections,
-    stacks: able.map(({ stack, samples }) => ({ name: stack.name, figures: summarize(samples), samples })),
+    stacks: able.map(({ stack, samples }) => {
+      return { name: stack.name, figures: summarize(samples), samples, gc: shares.get(stack) ?? null }
+    }),
   }
 }
 
@@ -85,6 +112,28 @@ export function sampleOf(
   const invalid = faults !== '' ? `errors: ${faults}` : requests === 0 ? 'no request was answered' : null
   const cpuMicrosecondsPerRequest = requests === 0 ? 0 : usedMicroseconds / requests
   return { requestsPerSecond, p50Ms, p99Ms, cpuMicrosecondsPerRequest, errors: countErrors(errors), invalid }
+}
+
+/** One short run on the twin that counts, after its warm-up; null without a twin, or if its run is not valid or cannot be read. */
+async function takeGcShare(
+  row: Case,
+  connections: number,
+  counting: RunningStack | undefined,
+  conditions: Conditions,
+): Promise<number | null> {
+  if (counting === undefined) return null
+  const warmUp = Math.max(connections, WARM_UP.connections)
+  await takeSample(row, warmUp, counting, { ...conditions, seconds: WARM_UP.seconds })
+  try {
+    const before = await readGcTotals(counting.folder, conditions.signal)
+    const { invalid } = await takeSample(row, connections, counting, { ...conditions, seconds: GC_RUN_SECONDS })
+    const after = await readGcTotals(counting.folder, conditions.signal)
+    return invalid === null ? gcShare(before, after) : null
+  } catch (error) {
+    conditions.signal.throwIfAborted()
+    if (!(error instanceof Error)) throw error
+    return null
+  }
 }
 
 /** A stack that fails under load is a result, not the end of the bench: the reason is kept in the sample. */

@@ -3,7 +3,7 @@
  * `stacks/stack.ts` starts and stops them; `main.ts` calls `endAll` as the last resort when it must leave at once.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { accessSync, closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Failure, reasonOf } from '../kit/ground/failure.js'
@@ -109,6 +109,17 @@ export function findExecutable(name: string, path = process.env.PATH ?? ''): str
     }
   }
   return null
+}
+
+/**
+ * The version that a program prints, null when there is none. wrk and nginx print theirs on different streams, and wrk
+ * ends with 1.
+ */
+export function versionOf(name: string, args: string[], pattern: RegExp): string | null {
+  const path = findExecutable(name)
+  if (path === null) return null
+  const { stdout, stderr } = spawnSync(path, args, { encoding: 'utf8', timeout: 5000 })
+  return pattern.exec(stdout + stderr)?.[1] ?? null
 }
 
 /**

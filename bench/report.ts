@@ -4,7 +4,7 @@
  */
 
 import type { Machine } from './machine.js'
-import type { CaseResult } from './measure.js'
+import type { CaseResult, StackResult } from './measure.js'
 import { daimyo } from './stacks/daimyo.js'
 import { BASE } from './stacks/list.js'
 import type { Stack } from './stacks/stack.js'
@@ -20,25 +20,26 @@ export interface Results {
 }
 
 /** Title and text of each column; `base` are the figures that ratios are relative to. */
-const COLUMNS: [title: string, text: (name: string, figures: Figures, base: Figures | undefined) => string][] = [
-  ['stack', name => name],
-  ['requests/s', (_, figures) => number(figures.requestsPerSecond, 0)],
-  ['p50 ms', (_, figures) => number(figures.p50Ms, 2)],
-  ['p99 ms', (_, figures) => number(figures.p99Ms, 2)],
-  ['CPU µs/request', (_, figures) => number(figures.cpuMicrosecondsPerRequest, 1)],
-  ['errors', (_, figures) => validity(figures)],
-  [`throughput ÷ ${BASE}`, (_, figures, base) => number(ratio(figures.requestsPerSecond, base?.requestsPerSecond), 2)],
-  [`p99 ÷ ${BASE}`, (_, figures, base) => number(ratio(figures.p99Ms, base?.p99Ms), 2)],
+const COLUMNS: [title: string, text: (row: StackResult, base: Figures | undefined) => string][] = [
+  ['stack', ({ name }) => name],
+  ['requests/s', ({ figures }) => number(figures.requestsPerSecond, 0)],
+  ['p50 ms', ({ figures }) => number(figures.p50Ms, 2)],
+  ['p99 ms', ({ figures }) => number(figures.p99Ms, 2)],
+  ['CPU µs/request', ({ figures }) => number(figures.cpuMicrosecondsPerRequest, 1)],
+  ['GC', ({ gc }) => (gc === null ? '—' : `${number(100 * gc, 1)} %`)],
+  ['errors', ({ figures }) => validity(figures)],
+  [`throughput ÷ ${BASE}`, ({ figures }, base) => number(ratio(figures.requestsPerSecond, base?.requestsPerSecond), 2)],
+  [`p99 ÷ ${BASE}`, ({ figures }, base) => number(ratio(figures.p99Ms, base?.p99Ms), 2)],
   [
     `CPU ÷ ${BASE}`,
-    (_, figures, base) => number(ratio(figures.cpuMicrosecondsPerRequest, base?.cpuMicrosecondsPerRequest), 2),
+    ({ figures }, base) => number(ratio(figures.cpuMicrosecondsPerRequest, base?.cpuMicrosecondsPerRequest), 2),
   ],
 ]
 
 /** One case as a table with a title, and below it why runs of it are invalid. */
 export function renderCase({ title, path, connections, stacks }: CaseResult): string {
   const base = stacks.find(({ name }) => name === BASE)?.figures
-  const rows = stacks.map(({ name, figures }) => COLUMNS.map(([, text]) => text(name, figures, base)))
+  const rows = stacks.map(row => COLUMNS.map(([, text]) => text(row, base)))
   const reasons = stacks.flatMap(({ name, figures }) =>
     figures.invalid.map(reason => `- ${name}, an invalid run: ${reason}`),
   )
@@ -61,7 +62,8 @@ export function renderPreface(stacks: readonly Stack[]): string {
   return `# Benchmarks
 
 \`npm run bench -- --write\` writes this page; do not edit it. \`npm run bench -- --help\` lists the options. The bench needs
-Linux and the Debian packages \`wrk\` and \`nginx\`.
+Linux and the Debian packages \`wrk\`, \`nginx\`, \`haproxy\` and \`caddy\`; without one of the last three, that stack is left
+out, and this page is not written.
 
 What is compared:
 
@@ -72,13 +74,17 @@ How to read the tables:
 - All stacks run on one machine together with the load generator (\`wrk\`, one thread). The load generator takes a part of
   the CPU, so throughput is lower than on a machine of its own.
 - CPU per request is user and system time of **all** processes of the stack, divided by the number of answered requests.
+- GC is the part of the CPU time of daimyo's proxies that garbage collection takes, at most: pauses of the main thread by
+  the wall clock, and all CPU time of V8's worker threads, which compile code too. It comes from one run of 2 s on a second
+  daimyo whose proxies count it, so it costs the other figures nothing. Workers, and stacks of others, are not counted.
 - wrk is a closed loop: each connection sends its next request after the response. The percentiles belong to that number
   of connections.
 - Before every run one request is checked for the expected status and length. A run with a status of 400 or above, or with
   a socket error, is invalid and enters no median; the reason stands below the table.
-- nginx and daimyo write an access log to a file; http-proxy has none. All three add the forwarded headers. The bare server
-  does neither.
-- A stack that cannot answer a case is left out of its table: http-proxy serves no files.
+- nginx, HAProxy, Caddy and daimyo write an access log to a file; http-proxy has none. All five add the forwarded headers.
+  node:cluster and the bare server do neither.
+- A stack that cannot answer a case is left out of its table: HAProxy, http-proxy and node:cluster serve no files. Small
+  JSON is measured with HAProxy, Caddy and node:cluster at 64 connections only.
 `
 }
 

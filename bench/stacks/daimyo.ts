@@ -5,12 +5,16 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { gcEnvironment } from '../gc.js'
 import { builtFile } from '../repository.js'
 import { NGINX_PROCESSES } from './nginx.js'
 import { type Bed, cleanEnvironment, READY_PATH, type Stack } from './stack.js'
 import { WORKER_COUNT } from './workers.js'
 
 const command = builtFile('supervisor/daimyo.js')
+
+/** Variables that are added to the environment of the master. */
+type Addition = (bed: Bed) => Record<string, string>
 
 /** With one proxy, which is the default: a front of one process, as http-proxy is. */
 export const daimyo = stack('daimyo', 1)
@@ -19,6 +23,11 @@ export const daimyoWithTwoProxies = stack('daimyo, 2 proxies', NGINX_PROCESSES)
 
 /** The product, with everything on that is on by default. */
 function stack(name: string, proxies: number): Stack {
+  const counting = variant(`${name}, counting garbage collection`, proxies, bed => gcEnvironment(bed.folder))
+  return { ...variant(name, proxies, () => ({})), counting }
+}
+
+function variant(name: string, proxies: number, environment: Addition): Stack {
   return {
     name,
     title: `daimyo, http-processes = ${proxies}, 2 workers, default logging and metrics`,
@@ -31,7 +40,7 @@ function stack(name: string, proxies: number): Stack {
         name,
         command: process.execPath,
         args: [command, '--ini', join(bed.folder, 'bench.ini')],
-        env: cleanEnvironment(),
+        env: cleanEnvironment(environment(bed)),
         logPath: join(bed.folder, 'master.log'),
         ready: { url: url + READY_PATH },
       }

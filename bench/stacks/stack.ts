@@ -16,6 +16,10 @@ export interface Stack {
   title: string
   /** The cases that it can answer. */
   kinds: readonly CaseKind[]
+  /** It runs only at the numbers of connections that a case names for peers. */
+  isPeer?: boolean
+  /** The same stack with proxies that count their garbage collection (`gc.ts`). */
+  counting?: Stack
   /** The program that this machine lacks, with the package to install; null if the stack can be started. */
   missing(): string | null
   plan(bed: Bed): Plan
@@ -44,8 +48,12 @@ export interface Plan {
 export interface RunningStack {
   name: string
   kinds: readonly CaseKind[]
+  isPeer: boolean
   url: string
+  folder: string
   pids: number[]
+  /** Its twin that counts garbage collection, if it has one. */
+  counting?: RunningStack
   /** Ends all its processes and waits for that; fulfilled with remarks on those that did not go by themselves. */
   stop(): Promise<string[]>
 }
@@ -73,7 +81,9 @@ export async function startStack(stack: Stack, bed: Bed, signal: AbortSignal): P
   return {
     name: stack.name,
     kinds: stack.kinds,
+    isPeer: stack.isPeer === true,
     url: plan.url,
+    folder: bed.folder,
     pids: programs.map(({ pid }) => pid),
     stop: () => stopAll(programs),
   }

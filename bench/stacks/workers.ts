@@ -1,4 +1,4 @@
-/** Two plain Node processes with the application, each on a unix socket: the upstreams of nginx and http-proxy. */
+/** Two plain Node processes with the application, each on a unix socket: the upstreams of every proxy but daimyo. */
 
 import { join } from 'node:path'
 import { type Bed, cleanEnvironment, type Plan, READY_PATH } from './stack.js'

@@ -31,5 +31,12 @@ t.test('connections', t => {
     CASES.map(() => [3, 5]),
     'those asked for',
   )
+  t.strictSame(selectCases(['json'], false, [])[0]?.peersAt, [64], 'those of the peers')
+  t.strictSame(selectCases(['json'], false, [3, 5])[0]?.peersAt, [3, 5], 'the peers run at those asked for')
+  for (const row of CASES)
+    t.ok(
+      row.peersAt.every(number => row.connections.includes(number)),
+      `${row.name}: peers run where others do`,
+    )
   t.end()
 })

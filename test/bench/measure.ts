@@ -1,6 +1,6 @@
 import t from 'tap'
-import { CASES } from '../../bench/cases.js'
-import { sampleOf, wrkScript } from '../../bench/measure.js'
+import { CASES, selectCases } from '../../bench/cases.js'
+import { sampleOf, takesPart, wrkScript } from '../../bench/measure.js'
 
 const errors = { connect: 0, read: 0, write: 0, timeout: 0, status: 0 }
 const result = { requests: 2000, requestsPerSecond: 1000, p50Ms: 1, p99Ms: 2, errors }
@@ -26,6 +26,21 @@ t.test('sampleOf', t => {
     ],
   ]
   for (const [title, input, expected] of cases) t.strictSame(sampleOf(input, 50_000), expected, title)
+  t.end()
+})
+
+t.test('takesPart', t => {
+  const [row] = selectCases(['json'], false, [])
+  const cases: [string, Parameters<typeof takesPart>[0], number, boolean][] = [
+    ['a stack that can answer', { kinds: ['json'], isPeer: false }, 1, true],
+    ['a stack that cannot', { kinds: ['file'], isPeer: false }, 64, false],
+    ['a peer where it does not matter', { kinds: ['json'], isPeer: true }, 1, false],
+    ['a peer where it matters', { kinds: ['json'], isPeer: true }, 64, true],
+    ['a peer that cannot answer', { kinds: ['app'], isPeer: true }, 64, false],
+  ]
+  for (const [title, stack, connections, expected] of cases) {
+    t.equal(row && takesPart(stack, row, connections), expected, title)
+  }
   t.end()
 })
 

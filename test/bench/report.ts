@@ -19,7 +19,12 @@ const invalid: Figures = {
   invalid: ['errors: status=3', 'errors: status=3', 'errors: read=3'],
 }
 const result = (stacks: Record<string, Figures>) => {
-  const rows = Object.entries(stacks).map(([name, figures]) => ({ name, figures, samples: [] }))
+  const rows = Object.entries(stacks).map(([name, figures]) => ({
+    name,
+    figures,
+    samples: [],
+    gc: name.startsWith('daimyo') ? 0.1234 : null,
+  }))
   return { name: 'json', title: 'small JSON', path: '/p', connections: 64, stacks: rows }
 }
 const conditions = {
@@ -36,10 +41,10 @@ t.test('renderCase divides by nginx', t => {
 
 \`/p\`
 
-| stack  | requests/s | p50 ms | p99 ms | CPU µs/request | errors | throughput ÷ nginx | p99 ÷ nginx | CPU ÷ nginx |
-|--------|-----------:|-------:|-------:|---------------:|-------:|-------------------:|------------:|------------:|
-| nginx  |     20,000 |   1.23 |  10.00 |           50.0 |      0 |               1.00 |        1.00 |        1.00 |
-| daimyo |     30,500 |   1.23 |  10.00 |           25.0 |      0 |               1.53 |        1.00 |        0.50 |
+| stack  | requests/s | p50 ms | p99 ms | CPU µs/request |     GC | errors | throughput ÷ nginx | p99 ÷ nginx | CPU ÷ nginx |
+|--------|-----------:|-------:|-------:|---------------:|-------:|-------:|-------------------:|------------:|------------:|
+| nginx  |     20,000 |   1.23 |  10.00 |           50.0 |      — |      0 |               1.00 |        1.00 |        1.00 |
+| daimyo |     30,500 |   1.23 |  10.00 |           25.0 | 12.3 % |      0 |               1.53 |        1.00 |        0.50 |
 `,
   )
   t.end()
@@ -50,7 +55,7 @@ t.test('renderCase never divides by what is not there', t => {
   const text = renderCase(result({ nginx: invalid, daimyo: figures(1, 1) }))
   t.match(
     text,
-    /\| nginx +\| +— \| +— \| +— \| +— \| 9 \(3 of 3 runs invalid\) \| +— \| +— \| +— \|/,
+    /\| nginx +\| +— \| +— \| +— \| +— \| +— \| 9 \(3 of 3 runs invalid\) \| +— \| +— \| +— \|/,
     'with an invalid nginx',
   )
   t.match(

@@ -20,6 +20,17 @@ t.test('the INI sets places and numbers, and turns nothing off', t => {
   t.end()
 })
 
+t.test('a twin counts garbage collection: the same INI, and a preload that the measured stack does not have', t => {
+  for (const stack of [daimyo, daimyoWithTwoProxies]) {
+    const plain = stack.plan(bed)
+    const counting = stack.counting?.plan(bed)
+    t.strictSame(counting?.files, plain.files)
+    t.match(counting?.programs[0]?.env, { NODE_OPTIONS: /gc-preload\.cjs/, BENCH_GC_FOLDER: '/bed' })
+    t.notOk('NODE_OPTIONS' in (plain.programs[0]?.env ?? {}))
+  }
+  t.end()
+})
+
 t.test('it is started by its real command', t => {
   const { programs, files } = daimyo.plan(bed)
   t.equal(programs.length, 1)
