@@ -187,7 +187,8 @@ export class ProxyServer {
     this.#metrics.connections += 1
     const connection = new Connection(socket, this.#lifecycle, this.#limits)
     this.#connections.add(connection)
-    const address = clientAddress(socket)
+    const isPassedOn = this.#settings.httpEnableProxyProtocol && this.#lifecycle.trusts(connection)
+    const address = isPassedOn ? null : clientAddress(socket)
     socket.on('close', () => {
       this.#connections.delete(connection)
       if (address !== null) this.#addresses.leave(address)
@@ -195,7 +196,18 @@ export class ProxyServer {
       if (this.#connections.size === 0) this.#onIdle?.()
     })
     this.#gate.accepted(socket)
-    if (address === null) return
+    if (isPassedOn) connection.awaitProxyHeader(() => this.#named(connection, socket))
+    else if (address !== null) this.#count(connection, address)
+  }
+
+  /** A PROXY header has named the client, to whom the limit of connections applies. */
+  #named(connection: Connection, socket: Socket): void {
+    const { address } = connection
+    socket.on('close', () => this.#addresses.leave(address))
+    this.#count(connection, address)
+  }
+
+  #count(connection: Connection, address: string): void {
     const { httpConnectionsPerAddress } = this.#settings
     const ofAddress = this.#addresses.enter(address)
     if (httpConnectionsPerAddress === 0 || ofAddress <= httpConnectionsPerAddress) return

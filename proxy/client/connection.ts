@@ -20,6 +20,7 @@ import { ClientWriter } from './client-writer.js'
 import { type ConnectionLimits, clientAddress, takenBytes } from './connection-limits.js'
 import { BodyPace, FAREWELL_MS, LingerPace, SendPace, TOGETHER_MS } from './deadlines.js'
 import { HeadReader } from './head-reader.js'
+import { ProxyHeaderReader } from './proxy-protocol.js'
 import type { Refusals } from './refusals.js'
 import { RequestBody } from './request-body.js'
 
@@ -48,16 +49,24 @@ export interface RequestHandler {
   clientGone(exchange: Exchange): void
 }
 
+interface AwaitedProxyHeader {
+  readonly reader: ProxyHeaderReader
+  readonly named: () => void
+}
+
 export class Connection implements Client {
-  readonly address: string
-  readonly port: number
+  address: string
+  port: number
   readonly encrypted = false
-  readonly overUnix: boolean
+  overUnix: boolean
+  isUnnamed = false
   readonly #socket: Socket
   readonly #writer: ClientWriter
   readonly #handler: RequestHandler
   readonly #limits: ConnectionLimits
   readonly #heads = new HeadReader()
+  /** A trusted proxy has yet to name its client. */
+  #proxyHeader: AwaitedProxyHeader | null = null
   #pending: Buffer | null = null
   #exchange: Exchange | null = null
   #body: RequestBody | null = null
@@ -108,6 +117,14 @@ export class Connection implements Client {
     // `close` follows and does the work: a reset by a client is no event for the log.
     socket.on('error', ignore)
     socket.on('close', () => this.#clientGone())
+  }
+
+  /**
+   * The connection must begin with a header of the PROXY protocol; for a connection that has read nothing yet. `named`
+   * is called when the header has changed the address. `http-header-timeout` runs on from the accept.
+   */
+  awaitProxyHeader(named: () => void): void {
+    this.#proxyHeader = { reader: new ProxyHeaderReader(), named }
   }
 
   get closing(): boolean {
@@ -346,10 +363,31 @@ export class Connection implements Client {
    */
   #read(buffer: Buffer, count: number): void {
     if (this.#last && this.#taken === null) this.#lingeredBytes += count
+    else if (this.#proxyHeader !== null) this.#readProxyHeader(this.#proxyHeader, buffer, count)
     else if (this.#pending === null && this.#taken === null && this.#mayRead) {
       const taken = this.#readHead(buffer, count)
       if (taken > 0 && taken < count) this.#consume(Buffer.from(buffer.subarray(taken, count)))
     } else this.#take(Buffer.from(buffer.subarray(0, count)))
+  }
+
+  #readProxyHeader({ reader, named }: AwaitedProxyHeader, buffer: Buffer, count: number): void {
+    const header = reader.read(buffer, count)
+    if (header === null) return
+    if ('refused' in header) {
+      this.#last = true
+      this.#handler.refusals.unanswered(this, header)
+      return void this.#socket.destroy()
+    }
+    this.#proxyHeader = null
+    const { client, bytes } = header
+    if (client === 'unknown') this.isUnnamed = true
+    else if (client !== 'itself') {
+      this.address = client.address
+      this.port = client.port
+      this.overUnix = false
+      named()
+    }
+    if (count > bytes) this.#read(buffer.subarray(bytes), count - bytes)
   }
 
   /** `bytes` are ours. */

@@ -1,6 +1,7 @@
 /**
- * Requests that never became an exchange: a malformed head, a head that comes too late, a connection beyond a limit.
- * Each gets one response, one access line and one count.
+ * Requests that never became an exchange: a malformed head, a head that comes too late, a connection beyond a limit, or
+ * one whose PROXY header is not valid.
+ * Each gets one access line and one count, and all but one get a response.
  */
 
 import type { Client } from '../exchange/client.js'
@@ -28,6 +29,12 @@ export class Refusals {
   head(client: Client, refusal: Refusal): void {
     this.#world.metrics.refused(refusal.refused)
     this.#respond(client, refusalResponse(refusal))
+  }
+
+  /** The client gets no response: it may speak another protocol. The line has the status that a response would have. */
+  unanswered(client: Client, refusal: Refusal): void {
+    this.#world.metrics.refused(refusal.refused)
+    this.#world.accessLog?.writeRefused(client, refusal.status, 0)
   }
 
   neverBegan(client: Client, code: ErrorCode): void {

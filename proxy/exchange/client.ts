@@ -29,6 +29,8 @@ export interface Client extends ResponseSink {
   readonly encrypted: boolean
   /** The client came through a unix socket and has no address: `address` is a stand-in. */
   readonly overUnix?: boolean
+  /** A trusted proxy passes the connection on and does not name the client: `address` is the proxy's. */
+  readonly isUnnamed?: boolean
   /** Written bytes that the kernel has not taken: as long as there are any, written buffers must not change. */
   readonly waitingBytes: number
   /** As `write`, for a part of a buffer that may change afterwards. */

@@ -7,6 +7,7 @@
  */
 
 const ROWS = {
+  'bad-proxy-header': [400, 'connection does not begin with a header of the proxy protocol'],
   'bad-request-line': [400, 'request line is not method, target and version separated by single spaces'],
   'bad-method': [400, 'method is not a token'],
   'unknown-method': [501, 'method is not known here'],

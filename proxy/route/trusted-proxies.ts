@@ -10,9 +10,13 @@ import { type Believed, believe, type Origin } from './forwarded-fields.js'
 /** A look-up in a BlockList takes 2.4 µs, so this many results are remembered. */
 const REMEMBERED = 1024
 
-/** A client's connection. `overUnix`: it has no address, `address` is a stand-in. */
+/**
+ * A client's connection. `overUnix`: it has no address, `address` is a stand-in. `isUnnamed`: it is that of a client
+ * whom the proxy at `address` does not name.
+ */
 export interface Peer extends Origin {
   readonly overUnix?: boolean
+  readonly isUnnamed?: boolean
 }
 
 export class TrustedProxies {
@@ -31,8 +35,9 @@ export class TrustedProxies {
     return this.trustsPeer(peer) ? believe(head, peer, address => this.trusts(address)) : null
   }
 
-  /** A client of a unix socket has no address to be checked. */
-  trustsPeer({ address, overUnix }: Pick<Peer, 'address' | 'overUnix'>): boolean {
+  /** A client of a unix socket has no address to be checked, and a client that nobody names is a stranger. */
+  trustsPeer({ address, overUnix, isUnnamed }: Omit<Peer, keyof Origin> & Pick<Peer, 'address'>): boolean {
+    if (isUnnamed === true) return false
     return overUnix === true ? this.#trustsUnix : this.trusts(address)
   }
 

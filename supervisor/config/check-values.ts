@@ -195,6 +195,8 @@ function remarkNeedless({ values, places }: CheckFacts, remark: Report): void {
       if (values[name] !== null) remark(name, 0, 'counts for nothing without a unix socket in `http`')
     }
   }
+  if (values['http-enable-proxy-protocol'] && values['trusted-proxies'].length === 0)
+    remark('http-enable-proxy-protocol', 0, 'counts for nothing without `trusted-proxies`')
   if (!values['die-on-term']) remark('die-on-term', 0, 'false changes nothing: SIGTERM stops, SIGHUP reloads')
 }
 

@@ -29,6 +29,26 @@ export const FORWARDING_OPTIONS = {
     setting: 'trustedProxies',
     neededBy: ['proxy'],
   },
+  'http-enable-proxy-protocol': {
+    section: 'front',
+    aliases: ['enable-proxy-protocol'],
+    kind: kind.boolean,
+    default: 'false',
+    takesEffect: 'live',
+    replaces: { uwsgi: 'http-enable-proxy-protocol', nginx: 'listen … proxy_protocol' },
+    summary:
+      'A new connection of `trusted-proxies` must begin with a header of the PROXY protocol, version 1 or 2 ' +
+      '(`send-proxy` or `send-proxy-v2` of HAProxy), of at most 107 or 4096 bytes and within `http-header-timeout`. ' +
+      'The client is the one that the header names: in the access log, in X-Forwarded-For, for the application and ' +
+      'for `http-connections-per-address`. Forwarding fields are then believed only if the client itself is one of ' +
+      '`trusted-proxies`. After `PROXY UNKNOWN`, or a family other than TCP, the address stays that of the proxy, ' +
+      'and no field is believed; after LOCAL the request is the proxy’s own. Without a valid header the connection ' +
+      'ends without a response. Anybody else speaks HTTP from the first byte, and such a header of theirs gets 400. ' +
+      'uWSGI takes the header of version 1 from everybody, and does not insist on it.',
+    example: 'http-enable-proxy-protocol = true',
+    setting: 'httpEnableProxyProtocol',
+    neededBy: ['proxy'],
+  },
   'request-id-answer': {
     section: 'front',
     kind: kind.boolean,

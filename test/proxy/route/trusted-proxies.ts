@@ -34,6 +34,14 @@ t.test('who came through a unix socket is judged by that alone', async t => {
   }
 })
 
+t.test('a client whom its proxy does not name is not trusted', async t => {
+  const all = new TrustedProxies(['0.0.0.0/0', 'unix'])
+  for (const overUnix of [false, true]) {
+    t.equal(all.trustsPeer({ address: '127.0.0.1', overUnix, isUnnamed: false }), true)
+    t.equal(all.trustsPeer({ address: '127.0.0.1', overUnix, isUnnamed: true }), false)
+  }
+})
+
 t.test('nobody, everybody, and more addresses than are remembered', async t => {
   t.equal(trustedProxies([]), null)
   const all = new TrustedProxies(['0.0.0.0/0', '::/0'])

@@ -85,6 +85,12 @@ const remarks: [
     ],
   ],
   [
+    'PROXY headers of nobody',
+    [...BASE, 'http-enable-proxy-protocol = true'],
+    [['shop.ini:4', /^http-enable-proxy-protocol: counts for nothing without `trusted-proxies`/]],
+  ],
+  ['PROXY headers', [...BASE, 'http-enable-proxy-protocol = true', 'trusted-proxies = unix'], []],
+  [
     'auto-procname',
     [...BASE, 'auto-procname'],
     [['shop.ini:4', /^auto-procname: means nothing in Node: each process has/]],
